@@ -1,0 +1,1 @@
+"""The tests come in by the doors that people and programs use."""
