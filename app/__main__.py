@@ -1,0 +1,5 @@
+"""`python -m app` is `millzbot`."""
+
+from app.cli import main
+
+main()

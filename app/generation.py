@@ -1,0 +1,96 @@
+"""The Generator port: the engine in this process, and the artifact that it serves."""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from app import logs
+from app.errors import Busy, GenerationError, StartError
+from app.ports import Order, Voice, Written
+from app.settings import Settings
+from model import artifact as artifacts
+from model.artifact import Artifact, ArtifactError
+from model.checkpoint import CheckpointError
+from model.engine import DeadlineExceeded, Engine, EngineError, QueueFull, Request
+
+DEADLINE_S = 60.0
+CLOSE_S = 1.0
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """The engine of `model`, asked from the event loop."""
+
+    engine: Engine
+    voice: Voice
+
+    async def write(self, order: Order) -> Written:
+        """The continuation of an order. Raises Busy where the queue is full, GenerationError where nothing came."""
+        try:
+            done = await asyncio.wrap_future(self.engine.submit(_request(order)))
+        except QueueFull as full:
+            raise Busy(full.wait_seconds) from None
+        except DeadlineExceeded:
+            raise GenerationError(f"The engine did not come to it within {DEADLINE_S:.0f} s.") from None
+        except EngineError as error:
+            raise GenerationError(str(error)) from error
+        return Written(done.text, done.prompt_tokens, done.tokens, done.finish, round(done.milliseconds))
+
+
+@asynccontextmanager
+async def running(chosen: Settings) -> AsyncIterator[InProcess]:
+    """The engine of the settings, for as long as the block runs. Raises StartError."""
+    artifact = await asyncio.to_thread(load, chosen.model_path, chosen.millzbot_data / "models")
+    engine = Engine(artifact, threads=chosen.model_threads, queue=chosen.model_queue)
+    manifest = artifact.manifest
+    try:
+        yield InProcess(engine, Voice(artifact.digest, engine.identity, manifest.persona, manifest.voice))
+    finally:
+        await asyncio.to_thread(engine.close, CLOSE_S)
+
+
+def load(path: Path, kept_in: Path) -> Artifact:
+    """The artifact at a path, or the one that a run folder there was once imported to, imported now if need be.
+
+    Raises StartError.
+    """
+    try:
+        return artifacts.load(path if artifacts.is_artifact(path) else _imported(path, kept_in))
+    except (ArtifactError, CheckpointError) as error:
+        raise StartError(f"MODEL_PATH: {error}") from error
+
+
+def _imported(source: Path, kept_in: Path) -> Path:
+    out = kept_in / artifacts.source_digest(source)[:16]
+    if not artifacts.is_artifact(out):
+        _import_apart(source, out)
+    return out
+
+
+def _import_apart(source: Path, out: Path) -> None:
+    """Import in a process of its own, so that this one never holds TensorFlow."""
+    log.info("importing a model, once", source=str(source), out=str(out))
+    words = [sys.executable, "-m", "app", "model", "import", str(source), "--out", str(out)]
+    done = subprocess.run(words, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)  # noqa: S603 - ourselves
+    if done.returncode != 0:
+        raise StartError(f"MODEL_PATH: {done.stderr.strip().splitlines()[-1]}")
+
+
+def _request(order: Order) -> Request:
+    sampling = order.sampling
+    return Request(
+        prompt=order.prompt,
+        max_tokens=sampling.max_tokens,
+        temperature=sampling.temperature,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        seed=order.seed,
+        stop=order.stop,
+        deadline_s=DEADLINE_S,
+    )

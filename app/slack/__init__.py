@@ -1,0 +1,1 @@
+"""Slack, in its own words and in ours."""
