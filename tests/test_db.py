@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -104,4 +105,5 @@ def test_the_data_folder_is_the_owners_alone(tmp_path: Path) -> None:
     database.migrate()
     database.close()
     assert (tmp_path / "data").stat().st_mode & 0o077 == 0
-    assert sqlite3.connect(tmp_path / "data" / "millzbot.db").execute("select count(*) from audit").fetchone() == (0,)
+    with closing(sqlite3.connect(tmp_path / "data" / "millzbot.db")) as file:
+        assert file.execute("select count(*) from audit").fetchone() == (0,)
