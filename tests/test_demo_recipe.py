@@ -151,7 +151,7 @@ def python(*arguments: str) -> str:
         (("--steps=2",), "at least 3"),
         (("--batch=0",), "at least 1"),
         (("--seed=-1",), "at least 0"),
-        (("--vocabulary=9",), "ask for 258"),
+        (("--vocabulary=257",), "at least 258"),
         (("--posts=100",), "at least 300"),
     ],
 )

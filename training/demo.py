@@ -19,7 +19,7 @@ from pathlib import Path
 from training.corpus import as_trained, write_csv
 from training.persona import grammar
 from training.untrained import Shape, write_untrained
-from training.vocabulary import VocabularyError, train_vocabulary
+from training.vocabulary import LEAST_SIZE, VocabularyError, train_vocabulary
 
 # finetune has one constant rate, so it is called once for each part: (share of the steps, learning rate).
 # A random start needs ten times the usual rate; the slower ends settle what the fast part left noisy.
@@ -91,8 +91,8 @@ def _check(out: Path, recipe: Recipe) -> None:
     if (out / "checkpoint").exists():
         raise RecipeError(f"{out} already holds a run; remove it or choose another --out")
     # With its markers a post has seven tokens at least, so 300 posts always fill a window of 1,024.
-    least = {"steps": len(RATES), "seed": 0, "posts": 300, "layers": 1, "width": 1, "heads": 1, "batch": 1}
-    for name, number in least.items():
+    least = Recipe(steps=len(RATES), seed=0, posts=300, vocabulary=LEAST_SIZE, layers=1, width=1, heads=1, batch=1)
+    for name, number in vars(least).items():
         if getattr(recipe, name) < number:
             raise RecipeError(f"--{name} {getattr(recipe, name)} is too small; it must be at least {number}")
     if recipe.width % (2 * recipe.heads):

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+LEAST_SIZE = 258  # 256 bytes, a merge and the end marker
+
 
 class VocabularyError(Exception):
     """No vocabulary of the wished size can be made; the message says which would do."""
@@ -33,8 +35,8 @@ def train_vocabulary(texts: Iterable[str], size: int) -> Vocabulary:
     """
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers  # noqa: PLC0415 - only with the training extra
 
-    if size < 258:
-        raise VocabularyError(f"{size} tokens cannot hold 256 bytes, a merge and {END}; ask for 258 or more")
+    if size < LEAST_SIZE:
+        raise VocabularyError(f"{size} tokens cannot hold 256 bytes, a merge and {END}; ask for {LEAST_SIZE} or more")
     byte_signs = _byte_signs()
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
