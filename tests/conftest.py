@@ -6,7 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from slack_sdk.web.async_client import AsyncWebClient
 
 from app import main, settings
 from app.db import Database
@@ -95,6 +97,13 @@ async def sandbox() -> AsyncIterator[Sandbox]:
     """A Slack workspace of the test's own."""
     async with serve(port=0) as workspace:
         yield workspace
+
+
+@pytest.fixture
+async def slack(sandbox: Sandbox) -> AsyncIterator[AsyncWebClient]:
+    """Slack's own client with the bot's token; it tries nothing twice."""
+    async with aiohttp.ClientSession() as session:
+        yield AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url, session=session, retry_handlers=[])
 
 
 @pytest.fixture

@@ -76,6 +76,16 @@ class FakeClock:
         self.now += time
 
 
+@dataclass
+class FakeSeconds:
+    """The sandbox's clock, in seconds since 1970; it stands until it is moved."""
+
+    now: float = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def counting_seeds(first: int = 1) -> Callable[[], int]:
     numbers: Iterator[int] = itertools.count(first)
     return lambda: next(numbers)

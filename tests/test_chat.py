@@ -6,7 +6,21 @@ from hypothesis import strategies as st
 from app.sandbox import mrkdwn
 from app.slack.chat import escape, verbatim
 
-PIECES = ["<!channel>", "<!here|x>", "<!subteam^S1>", "<@U0YOU>", "<", ">", "&", "&lt;", "&amp;", "|", "@here", "!", "@U1"]
+PIECES = [
+    "<!channel>",
+    "<!here|x>",
+    "<!subteam^S1>",
+    "<@U0YOU>",
+    "<",
+    ">",
+    "&",
+    "&lt;",
+    "&amp;",
+    "|",
+    "@here",
+    "!",
+    "@U1",
+]
 HOSTILE = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), max_size=12).map("".join)
 
 

@@ -29,13 +29,6 @@ async def sandbox() -> AsyncIterator[Sandbox]:
         yield running
 
 
-@pytest.fixture
-async def slack(sandbox: Sandbox) -> AsyncIterator[AsyncWebClient]:
-    """The bot's own client."""
-    async with aiohttp.ClientSession() as session:
-        yield AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url, session=session)
-
-
 async def refusal(call: Awaitable[Any]) -> str:
     with pytest.raises(SlackApiError) as refused:
         await call

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 
 import aiohttp
 import pytest
@@ -13,32 +12,18 @@ from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from app.sandbox import NO_LIMITS, RESET, Fault, Sandbox, serve
-
-
-@dataclass
-class Clock:
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.fakes import FakeSeconds
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> FakeSeconds:
+    return FakeSeconds()
 
 
 @pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
+async def sandbox(clock: FakeSeconds) -> AsyncIterator[Sandbox]:
     async with serve(clock=clock, ack_timeout_s=1.5) as running:
         yield running
-
-
-@pytest.fixture
-async def slack(sandbox: Sandbox) -> AsyncIterator[AsyncWebClient]:
-    async with aiohttp.ClientSession() as session:
-        client = AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url, session=session, retry_handlers=[])
-        yield client
 
 
 @pytest.fixture
@@ -71,7 +56,7 @@ async def test_a_dropped_socket_is_replaced(sandbox: Sandbox, heard: list[str]) 
     await sandbox.until(lambda: sandbox.connections == 0)
     await sandbox.until(lambda: sandbox.connections == 1)
     await sandbox.say(sandbox.dm, "still there?")
-    await sandbox.until(lambda: heard)
+    assert len(await sandbox.until(lambda: heard)) == 1
 
 
 async def test_a_frozen_socket_is_noticed_and_replaced(sandbox: Sandbox, heard: list[str]) -> None:
@@ -79,7 +64,7 @@ async def test_a_frozen_socket_is_noticed_and_replaced(sandbox: Sandbox, heard: 
     before = len(sandbox.calls("apps.connections.open"))
     await sandbox.say(sandbox.dm, "lost at first, and delivered again")
     await sandbox.until(lambda: len(sandbox.calls("apps.connections.open")) > before)
-    await sandbox.until(lambda: heard)
+    assert len(await sandbox.until(lambda: heard)) == 1
 
 
 async def test_the_app_follows_a_disconnect_frame(sandbox: Sandbox, heard: list[str]) -> None:
@@ -87,7 +72,7 @@ async def test_the_app_follows_a_disconnect_frame(sandbox: Sandbox, heard: list[
     await sandbox.until(lambda: len(sandbox.calls("apps.connections.open")) == 2)
     await sandbox.until(lambda: sandbox.connections == 1)
     await sandbox.say(sandbox.dm, "over here")
-    await sandbox.until(lambda: heard)
+    assert len(await sandbox.until(lambda: heard)) == 1
 
 
 async def test_an_event_can_come_twice(sandbox: Sandbox, heard: list[str]) -> None:
@@ -143,7 +128,7 @@ async def test_healing_forgets_what_was_still_to_come(sandbox: Sandbox, slack: A
 
 
 async def test_posts_to_a_channel_are_limited_to_one_a_second_after_a_burst(
-    sandbox: Sandbox, slack: AsyncWebClient, clock: Clock
+    sandbox: Sandbox, slack: AsyncWebClient, clock: FakeSeconds
 ) -> None:
     for _ in range(5):
         await slack.chat_postMessage(channel="#general", text="hello")
@@ -154,7 +139,9 @@ async def test_posts_to_a_channel_are_limited_to_one_a_second_after_a_burst(
     assert (await refused(slack))[0] == 429
 
 
-async def test_other_methods_are_limited_by_their_tier(sandbox: Sandbox, slack: AsyncWebClient, clock: Clock) -> None:
+async def test_other_methods_are_limited_by_their_tier(
+    sandbox: Sandbox, slack: AsyncWebClient, clock: FakeSeconds
+) -> None:
     ts = (await slack.chat_postMessage(channel="#general", text="hello"))["ts"]
     for _ in range(50):
         await slack.chat_update(channel=sandbox.channel("general"), ts=ts, text="hello")

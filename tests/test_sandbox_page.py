@@ -204,35 +204,26 @@ async def test_a_card_is_confirmed_and_answered(page: Page, sandbox: Sandbox, bo
     assert len(sandbox.calls("response_url")) == 1
 
 
+def input_(block_id: str, label: str, element: Json) -> Json:
+    return {"type": "input", "block_id": block_id, "label": plain(label), "element": {**element, "action_id": "v"}}
+
+
 async def test_a_modal_shows_what_is_wrong_and_keeps_what_was_typed(
     page: Page, sandbox: Sandbox, bolt: AsyncApp
 ) -> None:
     sent: list[Json] = []
-    text = {"type": "plain_text_input", "action_id": "v", "multiline": True, "max_length": 280}
-    blocks: list[Json] = [
-        {"type": "input", "block_id": "text", "label": plain("Text"), "element": text},
-        {
-            "type": "input",
-            "block_id": "when",
-            "label": plain("Not before"),
-            "element": {"type": "datetimepicker", "action_id": "v", "initial_date_time": 1_700_000_040},
-        },
-        {
-            "type": "input",
-            "block_id": "kind",
-            "label": plain("Kind"),
-            "element": {"type": "static_select", "action_id": "v", "options": [option("dry"), option("drier")]},
-        },
-    ]
 
     @bolt.command("/millz")
     async def edit(ack: AsyncAck, command: Json, client: AsyncWebClient) -> None:
+        text = {"type": "plain_text_input", "multiline": True, "max_length": 280}
+        when = {"type": "datetimepicker", "initial_date_time": 1_700_000_040}
+        kind = {"type": "static_select", "options": [option("dry"), option("drier")]}
         view = {
             "type": "modal",
             "callback_id": "edit",
             "title": plain("Edit"),
             "submit": plain("Save"),
-            "blocks": blocks,
+            "blocks": [input_("text", "Text", text), input_("when", "Not before", when), input_("kind", "Kind", kind)],
         }
         await client.views_open(trigger_id=command["trigger_id"], view=view)
         await ack()

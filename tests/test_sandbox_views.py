@@ -1,7 +1,6 @@
 """The sandbox's buttons, menus, modals, Home tab and response URLs, with the real Bolt behind them."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
@@ -13,6 +12,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from app.sandbox import App, Message, Sandbox, serve
 from app.sandbox.refusals import Refusal
+from tests.fakes import FakeSeconds
 
 Json = dict[str, Any]
 HOME_APP = App(
@@ -22,29 +22,15 @@ HOME_APP = App(
 )
 
 
-@dataclass
-class Clock:
-    now: float = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> FakeSeconds:
+    return FakeSeconds()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def sandbox(clock: Clock) -> AsyncIterator[Sandbox]:
+async def sandbox(clock: FakeSeconds) -> AsyncIterator[Sandbox]:
     async with serve(clock=clock, app=HOME_APP) as running:
         yield running
-
-
-@pytest.fixture
-async def slack(sandbox: Sandbox) -> AsyncIterator[AsyncWebClient]:
-    async with aiohttp.ClientSession() as session:
-        yield AsyncWebClient(token=sandbox.bot_token, base_url=sandbox.api_url, session=session)
 
 
 @pytest.fixture
@@ -182,7 +168,7 @@ def _without(gone: Message, messages: list[Message]) -> list[Message]:
     return [] if gone.ts in [one.ts for one in messages] else messages
 
 
-async def test_a_response_url_is_good_five_times_and_half_an_hour(sandbox: Sandbox, clock: Clock) -> None:
+async def test_a_response_url_is_good_five_times_and_half_an_hour(sandbox: Sandbox, clock: FakeSeconds) -> None:
     async def answer(url: str, body: Json) -> tuple[int, str]:
         async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
             return response.status, await response.text()
@@ -285,7 +271,9 @@ async def test_the_app_hears_of_a_closed_modal_if_it_wants(
     assert sandbox.modal() is None
 
 
-async def test_a_trigger_is_good_once_and_not_for_long(sandbox: Sandbox, slack: AsyncWebClient, clock: Clock) -> None:
+async def test_a_trigger_is_good_once_and_not_for_long(
+    sandbox: Sandbox, slack: AsyncWebClient, clock: FakeSeconds
+) -> None:
     async def error(trigger: str) -> str:
         with pytest.raises(SlackApiError) as refused:
             await slack.views_open(trigger_id=trigger, view=MODAL)

@@ -228,7 +228,7 @@ async def test_a_socket_that_is_cut_is_replaced(sandbox: Sandbox, start_bot: Bot
         await sandbox.until(lambda: sandbox.connections == 0)
         await sandbox.until(lambda: sandbox.connections == 1, timeout_s=30)
         ts = await sandbox.say(sandbox.channel("general"), "@millzbot")
-        await answered(sandbox, ts)
+        assert len(await answered(sandbox, ts)) == 1
 
 
 async def test_a_socket_that_goes_silent_is_replaced_within_thirty_seconds(
@@ -237,14 +237,14 @@ async def test_a_socket_that_goes_silent_is_replaced_within_thirty_seconds(
     async with start_bot(generator=FakeGenerator()):
         sandbox.faults.freeze_sockets()
         ts = await sandbox.say(sandbox.channel("general"), "@millzbot")
-        await answered(sandbox, ts)
+        assert len(await answered(sandbox, ts)) == 1
 
 
 async def test_slacks_own_wish_to_reconnect_loses_nothing(sandbox: Sandbox, start_bot: BotStarter) -> None:
     async with start_bot(generator=FakeGenerator()):
         await sandbox.faults.ask_to_reconnect()
         ts = await sandbox.say(sandbox.channel("general"), "@millzbot")
-        await answered(sandbox, ts)
+        assert len(await answered(sandbox, ts)) == 1
 
 
 @pytest.mark.parametrize(
