@@ -90,7 +90,7 @@ class Gate:
         """
         for form in PROMPTED if wish.prompt else UNPROMPTED:
             order = self._order(form, wish.prompt, sampling, seed)
-            written = await self.generator.write(order)
+            written = await self.generator.write(order, wish.asker)
             verdict = self._judge(_shown_start(form, wish.prompt), written)
             tried = Tried(wish, form, order, written, verdict)
             number = await self.database.write(store, self.clock(), tried, self.generator.voice)

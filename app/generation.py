@@ -1,6 +1,7 @@
 """The Generator port: the engine in this process, and the artifact that it serves."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,9 +14,11 @@ from app.errors import Busy, GenerationError, StartError
 from app.ports import Order, Voice, Written
 from app.settings import Settings
 from model import artifact as artifacts
+from model import tune
 from model.artifact import Artifact, ArtifactError
 from model.checkpoint import CheckpointError
-from model.engine import DeadlineExceeded, Engine, EngineError, QueueFull, Request
+from model.engine import Engine, Limits
+from model.requests import DeadlineExceeded, EngineError, QueueFull, Request
 
 DEADLINE_S = 60.0
 CLOSE_S = 1.0
@@ -30,10 +33,10 @@ class InProcess:
     engine: Engine
     voice: Voice
 
-    async def write(self, order: Order) -> Written:
+    async def write(self, order: Order, asker: str = "") -> Written:
         """The continuation of an order. Raises Busy where the queue is full, GenerationError where nothing came."""
         try:
-            done = await asyncio.wrap_future(self.engine.submit(_request(order)))
+            done = await asyncio.wrap_future(self.engine.submit(_request(order, asker)))
         except QueueFull as full:
             raise Busy(full.wait_seconds) from None
         except DeadlineExceeded:
@@ -47,7 +50,7 @@ class InProcess:
 async def running(chosen: Settings) -> AsyncIterator[InProcess]:
     """The engine of the settings, for as long as the block runs. Raises StartError."""
     artifact = await asyncio.to_thread(load, chosen.model_path, chosen.millzbot_data / "models")
-    engine = Engine(artifact, threads=chosen.model_threads, queue=chosen.model_queue)
+    engine = Engine(artifact, _limits(chosen, artifact))
     manifest = artifact.manifest
     try:
         yield InProcess(engine, Voice(artifact.digest, engine.identity, manifest.persona, manifest.voice))
@@ -67,7 +70,7 @@ def load(path: Path, kept_in: Path) -> Artifact:
 
 
 def _imported(source: Path, kept_in: Path) -> Path:
-    out = kept_in / artifacts.source_digest(source)[:16]
+    out = kept_in / artifacts.kept_name(source)
     if not artifacts.is_artifact(out):
         _import_apart(source, out)
     return out
@@ -82,7 +85,28 @@ def _import_apart(source: Path, out: Path) -> None:
         raise StartError(f"MODEL_PATH: {done.stderr.strip().splitlines()[-1]}")
 
 
-def _request(order: Order) -> Request:
+def threads(chosen: Settings, artifact: Artifact) -> int:
+    """How many threads the engine gets: those set, else those found on this machine, else one for each core."""
+    found = tune.kept(tuned_in(chosen), artifact)
+    return chosen.model_threads or (found.threads if found else os.cpu_count() or 1)
+
+
+def tuned_in(chosen: Settings) -> Path:
+    """Where notes stand of what fits this machine."""
+    return chosen.millzbot_data / "tuned"
+
+
+def _limits(chosen: Settings, artifact: Artifact) -> Limits:
+    return Limits(
+        threads=threads(chosen, artifact),
+        queue=chosen.model_queue,
+        batch=chosen.model_max_batch,
+        cache_bytes=chosen.model_cache_mb << 20,
+        repeatable=chosen.model_repeatable,
+    )
+
+
+def _request(order: Order, asker: str) -> Request:
     sampling = order.sampling
     return Request(
         prompt=order.prompt,
@@ -93,4 +117,5 @@ def _request(order: Order) -> Request:
         seed=order.seed,
         stop=order.stop,
         deadline_s=DEADLINE_S,
+        asker=asker,
     )

@@ -64,8 +64,8 @@ class Generator(Protocol):
     def voice(self) -> Voice:
         """Whose voice this is, and which artifact and engine speak it."""
 
-    async def write(self, order: Order) -> Written:
-        """The continuation of an order. Raises Busy, and GenerationError."""
+    async def write(self, order: Order, asker: str = "") -> Written:
+        """The continuation of an order; askers have equal shares. Raises Busy, and GenerationError."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """The only reader of the environment: every setting, typed, checked and frozen."""
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -95,10 +94,29 @@ class Settings(BaseSettings):
         description="an artifact, a gpt-2-simple run folder or a Hugging Face GPT-2 folder",
         examples=["model/demo"],
     )
-    model_threads: int = Field(
-        os.cpu_count() or 1, ge=1, le=256, description="threads of the engine; by default all cores", examples=["2"]
+    model_threads: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="threads of the engine; by default what `millzbot model tune` found, or else all cores",
+        examples=["2"],
     )
-    model_queue: int = Field(64, ge=1, le=10_000, description="requests that may wait for the engine", examples=["64"])
+    model_queue: int = Field(
+        64, ge=1, le=10_000, description="requests that may wait beside those in work", examples=["64"]
+    )
+    model_max_batch: int = Field(16, ge=1, le=256, description="texts that are written at once", examples=["16"])
+    model_cache_mb: int = Field(
+        1024,
+        ge=1,
+        le=1 << 20,
+        description="memory for the texts in work; one alone always gets its own",
+        examples=["1024"],
+    )
+    model_repeatable: bool = Field(
+        True,
+        description="the same request gives the same text whatever runs beside it; `false` is faster for one alone",
+        examples=["true"],
+    )
     millzbot_admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
         (), description="Slack user ids of the curators, with commas", examples=["U012AB3CD,U045EF6GH"]
     )

@@ -32,10 +32,10 @@ class FixedLength:
         """The inner one's."""
         return self.inner.voice
 
-    async def write(self, order: Order) -> Written:
+    async def write(self, order: Order, asker: str = "") -> Written:
         """So many tokens, whatever they are."""
         fixed = replace(order, stop=(), sampling=replace(order.sampling, max_tokens=self.tokens))
-        return replace(await self.inner.write(fixed), finish="stop")
+        return replace(await self.inner.write(fixed, asker), finish="stop")
 
 
 async def measure(rounds: int, tokens: int) -> list[float]:

@@ -18,7 +18,7 @@ MANIFEST_FILE: Final = "manifest.json"
 VOCABULARY_FILE: Final = "encoder.json"
 MERGES_FILE: Final = "vocab.bpe"
 WPE_FILE: Final = "wpe.bin"
-FORMAT: Final = 1
+FORMAT: Final = 2
 IMPORT_AGAIN: Final = "Import the model again: millzbot model import"
 
 
@@ -109,9 +109,14 @@ def source_digest(folder: Path) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
+def kept_name(source: Path) -> str:
+    """Name a folder for the artifact of a checkpoint, by all that decides it. Raises CheckpointError."""
+    return f"{source_digest(source)[:16]}-{FORMAT}"
+
+
 def _check_words(bits: int, persona: str, voice: str) -> None:
     if bits not in get_args(graph.Bits):
-        raise ArtifactError(f"An artifact has 8 or 32 bits, not {bits}")
+        raise ArtifactError(f"An artifact has 4, 8 or 32 bits, not {bits}")
     if not persona.strip():
         raise ArtifactError("An artifact needs the name of its persona")
     if not re.fullmatch("[0-9a-f]{64}|invented|unknown", voice):

@@ -1,4 +1,4 @@
-"""The graph: a checkpoint's weights as one ONNX graph with a KV cache, its matrices in 8-bit blocks or in float32."""
+"""The graph: a checkpoint's weights as one ONNX graph with a KV cache, its matrices in blocks of 8 or 4 bits or whole."""
 
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from model.checkpoint import Checkpoint, CheckpointError, HParams, training_library
 
-Bits = Literal[8, 32]
+Bits = Literal[4, 8, 32]
+Rounded = Literal[4, 8]
 
 GRAPH_FILE: Final = "graph.onnx"
 MATRICES_FILE: Final = "matrices.bin"
@@ -17,6 +18,7 @@ WTE_SCALES_FILE: Final = "wte_scales.bin"
 
 BLOCK_SIZES: Final = (128, 64, 32)  # weights with one scale between them, along a matrix's input
 RUNTIME: Final = "com.microsoft"  # the domain of ONNX Runtime's own operators
+TOP: Final = 128  # of a trained model's logits these hold nearly all of the mass
 PAGE: Final = 4096  # bytes; ONNX Runtime maps the files of matrices, and a map starts at a page
 
 
@@ -28,8 +30,12 @@ def write(checkpoint: Checkpoint, folder: Path, *, bits: Bits) -> None:
     - `seqlens_k` int32 (rows,): how many tokens a row has after this step, minus one;
     - `total_length` int32 (): the most tokens that a row has after this step;
     - `positions` int64 (n, 2): the row and the token of each output that is wanted;
+    - `inverse_temperature` float32 (n, 1): one over the temperature at which each output is sampled;
     - `key_N`, `value_N` float32 (rows, n_head, capacity, head size): the KV cache of layer N.
-    Outputs: `logits` float32 (n, n_vocab), and `key_N_out`, `value_N_out`, which may be the caches' own memory.
+    Outputs: `logits` float32 (n, n_vocab); the TOP highest of them, the highest first and equal ones by id, as
+    `top_logits` float32 (n, TOP) and `top_ids` int64 (n, TOP); `log_sum_exp` float32 (n, 1) of a row's logits over its
+    temperature, by which any of its probabilities is known exactly without the others; and `key_N_out`, `value_N_out`,
+    which may be the caches' own memory.
 
     Raises:
         CheckpointError: onnx is not installed, or the model's shape is one that the runtime cannot serve.
@@ -43,7 +49,13 @@ def write(checkpoint: Checkpoint, folder: Path, *, bits: Bits) -> None:
         hidden = _layer(parts, layer, hidden)
     wanted = parts.node("GatherND", [hidden, "positions"], "wanted")
     parts.head(parts.norm(wanted, "ln_f"))
+    _choices(parts, hparams)
     (folder / GRAPH_FILE).write_bytes(_model(parts, hparams))
+
+
+def top(hparams: HParams) -> int:
+    """How many of the highest logits the graph gives by itself."""
+    return min(TOP, hparams.n_vocab)
 
 
 def block_size(width: int) -> int:
@@ -54,16 +66,23 @@ def block_size(width: int) -> int:
     raise CheckpointError(f"A width of {width} is no multiple of {BLOCK_SIZES[-1]}: it can be served in 32 bits only")
 
 
-def quantise(matrix: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Round the rows of a matrix (out, in) to 8 bits, in blocks.
+def quantise(matrix: NDArray[np.float32], bits: Rounded = 8) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Round the rows of a matrix (out, in) to 8 or 4 bits, in blocks.
 
-    Gives bytes (out, blocks, block size) and scales (out, blocks); a weight is (byte - 128) * scale.
+    Gives steps (out, blocks, block size) and scales (out, blocks); a weight is (step - middle) * scale, where the middle
+    is 128 or 8.
     """
     rows, width = matrix.shape
     blocks = matrix.reshape(rows, -1, block_size(width))
-    scales = np.abs(blocks).max(axis=2) / np.float32(127)
+    middle = 1 << bits - 1
+    scales = np.abs(blocks).max(axis=2) / np.float32(middle - 1)
     steps = np.divide(blocks, scales[..., None], out=np.zeros_like(blocks), where=scales[..., None] > 0)
-    return (np.rint(steps) + 128).astype(np.uint8), scales
+    return (np.rint(steps) + middle).astype(np.uint8), scales
+
+
+def packed(steps: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Two steps of 4 bits in each byte, the first in its lower half, as MatMulNBits wants them."""
+    return np.asarray(steps[..., 0::2] | steps[..., 1::2] << 4, np.uint8)
 
 
 def _layer(parts: "_Parts", layer: int, x: str) -> str:
@@ -89,6 +108,14 @@ def _attention(parts: "_Parts", layer: int, qkv: str) -> str:
         num_heads=parts.n_head,
         kv_num_heads=parts.n_head,
     )
+
+
+def _choices(parts: "_Parts", hparams: HParams) -> None:
+    """What sampling needs of the logits: sorting all of them in Python would cost as much as the model."""
+    most, last_axis = parts.integers("top", [top(hparams)]), parts.integers("last_axis", [-1])
+    parts.node("TopK", ["logits", most], "top_logits", "top_ids")
+    scaled = parts.node("Mul", ["logits", "inverse_temperature"], "scaled")
+    parts.node("ReduceLogSumExp", [scaled, last_axis], "log_sum_exp", keepdims=1)
 
 
 class _Parts:
@@ -117,27 +144,35 @@ class _Parts:
     def linear(self, x: str, name: str) -> str:
         """The matrix `name`/w times x, plus the vector `name`/b."""
         bias = self.vector(f"{name}/b")
-        if self.bits == 8:
-            return self._blocks(x, name, self.weights[f"{name}/w"].T, bias=bias)
-        return self.node("Add", [self.product(x, name), bias], f"{name}/sum")
+        if self.bits == 32:
+            return self.node("Add", [self.product(x, name), bias], f"{name}/sum")
+        return self._blocks(x, name, self.weights[f"{name}/w"].T, bits=self.bits, bias=bias)
 
     def product(self, x: str, name: str) -> str:
         """The matrix `name`/w times x."""
         matrix = self.weights[f"{name}/w"]
-        if self.bits == 8:
-            return self._blocks(x, name, matrix.T)
-        return self.node("MatMul", [x, self._stored(f"{name}/w", matrix, MATRICES_FILE)], name)
+        if self.bits == 32:
+            return self.node("MatMul", [x, self._stored(f"{name}/w", matrix, MATRICES_FILE)], name)
+        return self._blocks(x, name, matrix.T, bits=self.bits)
 
     def head(self, x: str) -> str:
-        """The logits of x (n, n_embd): its products with the tokens' embeddings, which have files of their own."""
+        """The logits of x (n, n_embd): its products with the tokens' embeddings, which have files of their own.
+
+        They keep 8 bits where the rest has 4: they are what goes into the first layer as well.
+        """
         wte = self.weights["wte"]
-        if self.bits == 8:
-            return self._blocks(x, "logits", wte, files=(WTE_FILE, WTE_SCALES_FILE))
-        return self.node("Gemm", [x, self._stored("wte", wte, WTE_FILE)], "logits", transB=1)
+        if self.bits == 32:
+            return self.node("Gemm", [x, self._stored("wte", wte, WTE_FILE)], "logits", transB=1)
+        return self._blocks(x, "logits", wte, bits=8, files=(WTE_FILE, WTE_SCALES_FILE))
 
     def vector(self, name: str) -> str:
         """Put in a weight that is small enough to stand in the graph's own file."""
         self.constants.append(self.onnx.numpy_helper.from_array(self.weights[name], name))
+        return name
+
+    def integers(self, name: str, values: list[int]) -> str:
+        """Put in a few whole numbers."""
+        self.constants.append(self.onnx.numpy_helper.from_array(np.array(values, np.int64), name))
         return name
 
     def _blocks(
@@ -146,21 +181,23 @@ class _Parts:
         name: str,
         matrix: NDArray[np.float32],
         *,
+        bits: Rounded,
         bias: str = "",
         files: tuple[str, str] = (MATRICES_FILE, MATRICES_FILE),
     ) -> str:
-        """A matrix (out, in) of 8-bit blocks times x, plus a bias."""
-        blocks, scales = quantise(matrix)
+        """A matrix (out, in) of rounded blocks times x, plus a bias."""
+        steps, scales = quantise(matrix, bits)
+        blocks = packed(steps) if bits == 4 else steps
         stored = [self._stored(f"{name}/blocks", blocks, files[0]), self._stored(f"{name}/scales", scales, files[1])]
         return self.node(
             "MatMulNBits",
-            [x, *stored, "", "", bias],  # no zero points: 128 is the default; no order of groups
+            [x, *stored, "", "", bias],  # no zero points: the middle is the default; no order of groups
             name,
             domain=RUNTIME,
             N=matrix.shape[0],
             K=matrix.shape[1],
-            bits=8,
-            block_size=blocks.shape[2],
+            bits=bits,
+            block_size=steps.shape[2],
             accuracy_level=4,  # x is rounded to 8 bits as well: several tens of times faster than without
         )
 
@@ -188,8 +225,14 @@ def _model(parts: _Parts, hparams: HParams) -> bytes:
         "seqlens_k": (kinds.INT32, ["rows"]),
         "total_length": (kinds.INT32, []),
         "positions": (kinds.INT64, ["wanted", 2]),
+        "inverse_temperature": (kinds.FLOAT, ["wanted", 1]),
     } | dict.fromkeys(caches, (kinds.FLOAT, cache))
-    outputs = {"logits": (kinds.FLOAT, ["wanted", hparams.n_vocab])}
+    outputs = {
+        "logits": (kinds.FLOAT, ["wanted", hparams.n_vocab]),
+        "top_logits": (kinds.FLOAT, ["wanted", top(hparams)]),
+        "top_ids": (kinds.INT64, ["wanted", top(hparams)]),
+        "log_sum_exp": (kinds.FLOAT, ["wanted", 1]),
+    }
     outputs |= {f"{name}_out": (kinds.FLOAT, cache) for name in caches}
     graph = helper.make_graph(
         parts.nodes,

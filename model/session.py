@@ -1,4 +1,4 @@
-"""The session: an artifact's weights in ONNX Runtime, and the KV cache of each text that is being written."""
+"""The session: an artifact's weights in ONNX Runtime, and a text that is read on its own."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,15 +18,17 @@ FATAL: Final = 4  # the runtime's log level; what goes wrong is raised as well
 class Session:
     """An artifact, ready to compute."""
 
-    def __init__(self, artifact: Artifact, *, threads: int) -> None:
-        """Load the graph; `threads` counts those of one step, the calling one included. Raises ArtifactError."""
+    def __init__(self, artifact: Artifact, *, threads: int, spinning: bool = False) -> None:
+        """Load the graph; `threads` counts those of one step, the calling one included. Raises ArtifactError.
+
+        Threads that spin while they wait go on sooner, and take the cores from the event loop meanwhile.
+        """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.log_severity_level = FATAL
-        # Threads that spin while they wait take the cores from the event loop, and from one another.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
         graph = artifact.folder / GRAPH_FILE
         self.hparams: Final = artifact.manifest.hparams
         try:
@@ -37,7 +39,7 @@ class Session:
 
 
 class Row:
-    """A text: its tokens so far, as every layer's keys and values. The rows of a session take turns."""
+    """A text on its own: its tokens so far, as every layer's keys and values, and the logits of any of them."""
 
     def __init__(self, session: Session, tokens: int) -> None:
         """Begin a text that will have at most so many tokens."""
@@ -82,6 +84,7 @@ class Row:
         positions = [(0, token) for token in range(tokens - wanted, tokens)]
         self._bind_input("hidden", self._hidden)
         self._bind_input("positions", np.array(positions, np.int64).reshape(wanted, 2))
+        self._bind_input("inverse_temperature", np.ones((wanted, 1), np.float32))
         self._bind_output("logits", self._logits)
 
     def _bind_input(self, name: str, array: NDArray[Any]) -> None:

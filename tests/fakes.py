@@ -23,11 +23,13 @@ class FakeGenerator:
     texts: list[str | Written | Exception] = field(default_factory=lambda: [" Tea helps."])
     voice: Voice = VOICE
     orders: list[Order] = field(default_factory=list)
+    askers: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     held: bool = False
 
-    async def write(self, order: Order) -> Written:
+    async def write(self, order: Order, asker: str = "") -> Written:
         self.orders.append(order)
+        self.askers.append(asker)
         if self.held:
             await self.gate.wait()
         text = self.texts.pop(0) if len(self.texts) > 1 else self.texts[0]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from model import artifact
-from model.artifact import Artifact, ArtifactError
+from model.artifact import FORMAT, Artifact, ArtifactError
 from model.checkpoint import CheckpointError, HParams, Source
-from model.engine import Engine
+from model.engine import Engine, Limits
 from model.graph import Bits
 from tests.checkpoints import TINY, python, tiny_checkpoint, write_hugging_face
 
@@ -113,10 +113,10 @@ def test_a_shortened_a_missing_and_an_extra_file_are_refused(copy: Path) -> None
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda words: words.update(format=2), "format 2, not 1"),
+        (lambda words: words.update(format=FORMAT + 1), f"format {FORMAT + 1}, not {FORMAT}"),
         (lambda words: words.pop("hparams"), "hparams"),
         (lambda words: words["hparams"].update(n_head=0), "n_head"),
-        (lambda words: words.update(bits=4), "8 or 32"),
+        (lambda words: words.update(bits=5), "4, 8 or 32"),
         (lambda words: words.update(persona=7), "no manifest"),
         (lambda words: words.update(voice="his own"), "his own"),
         (lambda words: words.update(made_at="yesterday"), "yesterday"),
@@ -134,10 +134,10 @@ def test_a_graph_that_the_runtime_does_not_know_is_refused(copy: Path) -> None:
     (copy / "graph.onnx").write_bytes(b"no graph")
     edit(copy, lambda words: words["files"].update({"graph.onnx": {"bytes": 8, "sha256": NO_GRAPH}}))
     with pytest.raises(ArtifactError, match=r"graph\.onnx cannot be loaded"):
-        Engine(artifact.load(copy), threads=1, queue=1)
+        Engine(artifact.load(copy), Limits(threads=1))
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": 1}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"format": 2}'])
 def test_a_broken_manifest_is_refused(copy: Path, content: bytes) -> None:
     (copy / "manifest.json").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"manifest\.json is no manifest"):
@@ -173,7 +173,7 @@ def test_a_failed_import_leaves_nothing_behind(source: Path, tmp_path: Path) -> 
         ({"persona": " "}, "persona"),
         ({"voice": "somebody"}, "somebody"),
         ({"voice": "ab" * 31}, "SHA-256"),
-        ({"bits": 4}, "8 or 32 bits"),
+        ({"bits": 5}, "8 or 32 bits"),
     ],
 )
 def test_words_that_no_manifest_has_are_refused(source: Path, tmp_path: Path, words: Any, fault: str) -> None:
@@ -205,8 +205,9 @@ def test_serving_loads_no_library_of_the_training_extra(made: Path) -> None:
 import sys
 from pathlib import Path
 from model import artifact
-from model.engine import Engine, Request
-engine = Engine(artifact.load(Path(sys.argv[1])), threads=1, queue=1)
+from model.engine import Engine, Limits
+from model.requests import Request
+engine = Engine(artifact.load(Path(sys.argv[1])), Limits(threads=1))
 engine.submit(Request("a", 3, 0.5, 0, 0.9, 1, (), 60)).result()
 engine.close(10)
 print(sorted({"onnx", "tensorflow", "gpt_2_simple", "safetensors", "tokenizers"} & sys.modules.keys()))

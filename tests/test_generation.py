@@ -12,7 +12,7 @@ from app.generation import InProcess
 from app.ports import Order, Sampling, Voice
 from model import artifact, graph
 from model.artifact import Artifact
-from model.engine import Engine
+from model.engine import Engine, Limits
 from tests.checkpoints import python, tiny_checkpoint, write_hugging_face
 from tests.fakes import VOICE
 from training.corpus import START
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def writer(served: Artifact, *, queue: int = 8) -> InProcess:
-    return InProcess(Engine(served, threads=1, queue=queue), VOICE)
+    return InProcess(Engine(served, Limits(threads=1, queue=queue, batch=1)), VOICE)
 
 
 def test_a_checkpoints_folder_is_imported_once_and_kept(folder: Path, tmp_path: Path) -> None:

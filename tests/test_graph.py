@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model import artifact
 from model.checkpoint import CheckpointError, HParams
-from model.graph import Bits, block_size, quantise
+from model.graph import Bits, Rounded, block_size, quantise
 from model.session import Row, Session
 from tests.checkpoints import TINY, TrainedRun, tiny_checkpoint, trained_run, write_hugging_face
 
@@ -90,6 +90,13 @@ def test_8_bits_choose_and_weigh_as_gpt_2_simple(trained: TrainedRun, rounded: S
     assert divergence(trained.whole, ours) < 0.01
 
 
+def test_4_bits_lose_more_and_still_know_the_text(trained: TrainedRun, tmp_path: Path) -> None:
+    coarse = session(trained.folder, tmp_path / "artifact", bits=4)
+    ours = np.stack([whole(coarse, ids) for ids in trained.ids])
+    assert same_greedy_token(ours, trained.whole) >= 0.85
+    assert 1e-4 < divergence(trained.whole, ours) < 0.2
+
+
 def test_the_logits_asked_for_are_those_of_the_last_tokens(trained: TrainedRun, exact: Session) -> None:
     ids = trained.ids[0][:50]
     for wanted in (0, 1, 3, 50):
@@ -122,11 +129,14 @@ def test_every_size_of_block_says_what_float32_says(hparams: HParams, tmp_path: 
 
 @given(seed=st.integers(0, 2**32), spread=st.sampled_from([0.0, 1e-6, 1.0, 1e6]), width=st.sampled_from([32, 64, 192]))
 @settings(deadline=None)
-def test_a_rounded_weight_is_off_by_half_a_step_at_most(seed: int, spread: float, width: int) -> None:
+@pytest.mark.parametrize(("bits", "middle"), [(8, 128), (4, 8)])
+def test_a_rounded_weight_is_off_by_half_a_step_at_most(
+    bits: Rounded, middle: int, seed: int, spread: float, width: int
+) -> None:
     matrix = np.random.default_rng(seed).standard_normal((5, width), np.float32) * np.float32(spread)
-    blocks, scales = quantise(matrix)
+    blocks, scales = quantise(matrix, bits)
     assert blocks.shape == (5, width // block_size(width), block_size(width))
-    again = (blocks.astype(np.float64) - 128) * scales[..., None]
+    again = (blocks.astype(np.float64) - middle) * scales[..., None]
     assert (np.abs(again - matrix.reshape(blocks.shape)) <= scales[..., None] * 0.5001).all()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from model.sampling import Sampling, pick, sample, uniform
+from model.sampling import Sampling, changed, pick, pick_top, sample, uniform
 
 
 def row(seed: int, size: int, spread: float) -> NDArray[np.float32]:
@@ -115,3 +115,38 @@ def test_a_random_number_depends_on_its_seed_and_position_only() -> None:
     assert abs(np.mean(list(numbers)) - 0.5) < 0.02
     # Logged texts are made again from their seeds: these numbers must stay what they are.
     assert [uniform(1, 0), uniform(1, 1)] == [0.6487508310490744, 0.20798701980113665]
+
+
+TOP = 128
+POINTS = np.linspace(0, 1, 400, endpoint=False)
+
+
+@settings(deadline=None, max_examples=60)
+@given(logits=rows, sampling=samplings)
+def test_the_highest_logits_alone_decide_as_all_of_them_do(logits: NDArray[np.float32], sampling: Sampling) -> None:
+    order = np.argsort(-logits, kind="stable")[:TOP]
+    scaled = logits.astype(np.float64) / sampling.temperature
+    log_sum_exp = float(np.float32(scaled.max() + np.log(np.exp(scaled - scaled.max()).sum())))
+    decided = [pick_top(logits[order], log_sum_exp, sampling, point) for point in POINTS]
+    pairs = [
+        (int(order[at]), pick(logits, sampling, p)) for at, p in zip(decided, POINTS, strict=True) if at is not None
+    ]
+    # The sum is float32, as the runtime gives it: a point within its rounding of an edge may fall on the other side.
+    assert sum(ours != theirs for ours, theirs in pairs) <= 2
+
+
+def test_the_highest_logits_say_so_where_they_do_not_decide() -> None:
+    flat = np.zeros(1000, np.float32)
+    everything = Sampling(1.0, top_k=0, top_p=1.0, seed=1)
+    assert pick_top(flat[:TOP], math.log(1000), everything, 0.05) is not None
+    assert pick_top(flat[:TOP], math.log(1000), everything, 0.5) is None
+    assert pick_top(flat[:TOP], math.log(1000), replace(everything, top_p=0.5), 0.05) is None
+    assert pick_top(flat[:TOP], math.log(1000), replace(everything, top_k=TOP + 1), 0.05) is None
+
+
+def test_a_penalty_lowers_what_is_written_and_a_ban_takes_out() -> None:
+    logits = np.array([2, -2, 1, 3], np.float32)
+    sampling = Sampling(1.0, top_k=0, top_p=1.0, seed=1, repetition_penalty=2.0, banned=frozenset({3}))
+    assert changed(logits, sampling, [0, 1, 1]).tolist() == [1, -4, 1, -math.inf]
+    assert logits.tolist() == [2, -2, 1, 3]
+    assert sample(logits, replace(sampling, temperature=0), 0, [0]) in (0, 2)

@@ -68,7 +68,9 @@ def _listen(port: int) -> socket.socket:
     except PermissionError:
         raise StartError(f"Port {port} of this computer needs more rights: take one from 1024 to 65535.") from None
     except OSError:
-        raise StartError(f"Port {port} of this computer is taken: stop what listens there, or set SANDBOX_PORT to another.") from None
+        raise StartError(
+            f"Port {port} of this computer is taken: stop what listens there, or set SANDBOX_PORT to another."
+        ) from None
 
 
 def _routes(api: WebApi, page: Page) -> web.Application:
