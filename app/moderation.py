@@ -9,6 +9,7 @@ JOINERS = "\u200d\ufe0f"
 """Zero-width joiner and emoji presentation: invisible, but parts of emoji."""
 
 MANY_BREAKS = re.compile(r"\n{3,}")
+ENDING = re.compile(r"^[\s.,;:!?\u2026]+")
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,11 @@ class Clean:
     text: str
 
     def after(self, start: str) -> "Clean":
-        """What follows the start of the text, which may hold what `judge` would have taken out."""
-        return Clean(self.text.removeprefix(neutral(start)).strip())
+        """What follows the start of the text, which may hold what `judge` would have taken out.
+
+        The sign that ends the start, as the question mark that an asker left out, is no part of what follows.
+        """
+        return Clean(ENDING.sub("", self.text.removeprefix(neutral(start))).strip())
 
 
 @dataclass(frozen=True)

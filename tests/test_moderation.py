@@ -30,3 +30,9 @@ def test_what_follows_the_prompt_is_cut_from_the_judged_whole() -> None:
     whole = judge("Mondays\u202e are for tea.")
     assert isinstance(whole, Clean)
     assert whole.after("Mondays\u202e") == Clean("are for tea.")
+
+
+def test_the_question_mark_that_an_asker_left_out_is_no_part_of_the_answer() -> None:
+    assert Clean("who broke the build? Whoever took the last biscuit.").after("who broke the build") == Clean(
+        "Whoever took the last biscuit."
+    )
