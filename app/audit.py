@@ -69,12 +69,6 @@ def keep(connection: Connection, at: datetime, text: str) -> Kept:
     return Kept(_only_key(stored), _text_digest(salt, text))
 
 
-def kept(connection: Connection, content_id: int) -> Kept | None:
-    """A stored text's place in the chain, or None once it has been erased."""
-    row = connection.execute(select(audit_content).where(audit_content.c.id == content_id)).one()
-    return None if row.text is None else Kept(row.id, _text_digest(row.salt, row.text))
-
-
 def read_text(connection: Connection, content_id: int | None) -> str | None:
     """A stored text, or None where there is none or it has been erased."""
     if content_id is None:

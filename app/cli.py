@@ -11,12 +11,12 @@ import typer
 
 from app import cli_audit, cli_model, logs, settings
 from app.errors import MillzbotError
+from app.ports import Sampling
 from app.terminal import AsJson, shown, with_core
 
 if TYPE_CHECKING:
     from app.gate import Answer, Tried
     from app.main import Bot, Core
-    from app.ports import Sampling
     from app.sandbox import Sandbox
 
 app = typer.Typer(
@@ -59,17 +59,17 @@ def generate(
     *,
     prompt: Annotated[str, typer.Option(help="How the post begins.")] = "",
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many texts.")] = 1,
-    length: Annotated[int, typer.Option(min=1, help="Longest text, in tokens.")] = 100,
-    temperature: Annotated[float, typer.Option(min=0.0, max=10.0, help="0 takes the likeliest token.")] = 0.9,
-    top_k: Annotated[int, typer.Option(min=0, help="Of the k likeliest tokens only; 0 is all.")] = 0,
-    top_p: Annotated[float, typer.Option(min=0.001, max=1.0, help="Of the likeliest that make up p.")] = 0.7,
+    length: Annotated[int, typer.Option(min=1, help="Longest text, in tokens.")] = Sampling.max_tokens,
+    temperature: Annotated[
+        float, typer.Option(min=0.0, max=10.0, help="0 takes the likeliest token.")
+    ] = Sampling.temperature,
+    top_k: Annotated[int, typer.Option(min=0, help="Of the k likeliest tokens only; 0 is all.")] = Sampling.top_k,
+    top_p: Annotated[float, typer.Option(min=0.001, max=1.0, help="Of the likeliest that make up p.")] = Sampling.top_p,
     seed: Annotated[int | None, typer.Option(min=0, help="The first text's seed; the next one's is one more.")] = None,
     as_json: AsJson = False,
     raw: Annotated[bool, typer.Option("--raw", help="Continue the prompt as it stands, unjudged.")] = False,
 ) -> None:
     """Write texts here, as the bot would; they go into the log, too."""
-    from app.ports import Sampling
-
     logs.configure(level="WARNING")
     sampling = Sampling(temperature, top_k, top_p, length)
     seeds = [None if seed is None else seed + number for number in range(count)]
@@ -98,7 +98,7 @@ def _announce(bot: "Bot", local: "Sandbox | None") -> None:
     sys.stdout.flush()
 
 
-async def _generate(core: "Core", prompt: str, sampling: "Sampling", seeds: list[int | None], *, as_json: bool) -> None:
+async def _generate(core: "Core", prompt: str, sampling: Sampling, seeds: list[int | None], *, as_json: bool) -> None:
     from app.gate import Wish
     from app.mentions import prompt_of
 
@@ -108,7 +108,7 @@ async def _generate(core: "Core", prompt: str, sampling: "Sampling", seeds: list
 
 
 async def _generate_raw(
-    core: "Core", prompt: str, sampling: "Sampling", seeds: list[int | None], *, as_json: bool
+    core: "Core", prompt: str, sampling: Sampling, seeds: list[int | None], *, as_json: bool
 ) -> None:
     from app.gate import Wish
 

@@ -27,12 +27,13 @@ def import_model(
     invented: Annotated[bool, typer.Option("--invented", help="The voice is nobody's.")] = False,
 ) -> None:
     """Build the artifact that is served from a fine-tuned checkpoint."""
+    from app import generation
     from model import artifact
     from model.checkpoint import CheckpointError
 
     voice = _voice(consent, invented=invented)
     try:
-        target = out or settings.read().millzbot_data / "models" / artifact.kept_name(path)
+        target = out or generation.models_in(settings.read()) / artifact.kept_name(path)
         built = artifact.build(path, target, bits=BITS[bits], persona=persona, voice=voice, made_at=datetime.now(UTC))
     except (CheckpointError, artifact.ArtifactError) as error:
         raise MillzbotError(str(error)) from error
@@ -53,14 +54,13 @@ def check(
     if (against is None) != (text is None):
         raise MillzbotError("--against and --text go together: two artifacts are compared on a text.")
     chosen = settings.read()
-    kept_in = chosen.millzbot_data / "models"
-    artifact = generation.load(path or chosen.model_path, kept_in)
+    artifact = generation.served(chosen, path)
     threads = generation.threads(chosen, artifact)
     uneven = probe.uneven_batches(artifact, threads=threads)
     typer.echo(f"repeatable: {f'not in batches of {uneven}' if uneven else 'yes'}")
     if against and text:
         try:
-            found = probe.cost(artifact, generation.load(against, kept_in), text.read_text("utf-8"), threads=threads)
+            found = probe.cost(artifact, generation.served(chosen, against), text.read_text("utf-8"), threads=threads)
         except (OSError, UnicodeDecodeError, probe.CheckError) as error:
             raise MillzbotError(f"{text}: {error}") from error
         typer.echo(
@@ -79,7 +79,7 @@ def tune(
     from model import tune as tuning
 
     chosen = settings.read()
-    artifact = generation.load(path or chosen.model_path, chosen.millzbot_data / "models")
+    artifact = generation.served(chosen, path)
     speeds = tuning.measure(artifact, cores=os.cpu_count() or 1)
     for speed in speeds:
         rows = ", ".join(

@@ -49,13 +49,23 @@ class InProcess:
 @asynccontextmanager
 async def running(chosen: Settings) -> AsyncIterator[InProcess]:
     """The engine of the settings, for as long as the block runs. Raises StartError."""
-    artifact = await asyncio.to_thread(load, chosen.model_path, chosen.millzbot_data / "models")
+    artifact = await asyncio.to_thread(served, chosen)
     engine = Engine(artifact, _limits(chosen, artifact))
     manifest = artifact.manifest
     try:
         yield InProcess(engine, Voice(artifact.digest, engine.identity, manifest.persona, manifest.voice))
     finally:
         await asyncio.to_thread(engine.close, CLOSE_S)
+
+
+def served(chosen: Settings, path: Path | None = None) -> Artifact:
+    """The artifact at a path, by default the settings' own. Raises StartError."""
+    return load(path or chosen.model_path, models_in(chosen))
+
+
+def models_in(chosen: Settings) -> Path:
+    """Where imported models are kept."""
+    return chosen.millzbot_data / "models"
 
 
 def load(path: Path, kept_in: Path) -> Artifact:

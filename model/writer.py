@@ -64,9 +64,6 @@ class Writer:
         """Begin with no text. `repeatable` pads the batch to an even number of rows (model/batch.py says why)."""
         self.texts: Final[list[Text]] = []
         self.entering: Text | None = None
-        self.steps = 0
-        self.full_rows = 0
-        """How often a token was chosen among all, because the highest logits did not decide it."""
         self._session: Final = session
         self._tokenizer: Final = tokenizer
         self._most: Final = most
@@ -102,7 +99,6 @@ class Writer:
 
     def step(self) -> list[Text]:
         """Put in a piece of the entering prompt, and add a token to every text in work: those that got one."""
-        self.steps += 1
         working = list(self.texts)
         if self.entering is not None:
             self._prefill(self.entering)
@@ -188,7 +184,6 @@ class Writer:
             text.length,
         )
         if token is None:
-            self.full_rows += 1
             token = sample(choices.logits[row], text.sampling, text.length, [*text.ids, *text.written])
         return token
 
