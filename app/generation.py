@@ -50,7 +50,10 @@ class InProcess:
 async def running(chosen: Settings) -> AsyncIterator[InProcess]:
     """The engine of the settings, for as long as the block runs. Raises StartError."""
     artifact = await asyncio.to_thread(served, chosen)
-    engine = Engine(artifact, _limits(chosen, artifact))
+    try:
+        engine = Engine(artifact, _limits(chosen, artifact))
+    except ArtifactError as error:
+        raise StartError(f"MODEL_PATH: {error}") from error
     manifest = artifact.manifest
     try:
         yield InProcess(engine, Voice(artifact.digest, engine.identity, manifest.persona, manifest.voice))
